@@ -48,7 +48,10 @@ class AudioScoresSection(Section):
     num_players: CountOrZero = Field(description="Utterances of each generator to listen to.")
     seed: Seed = Field(description="Seed of the draws, the same for every arm.")
     temperature: Amount = Field(
-        default=1.0, le=10, description="What variances of draws are multiplied by, in every head."
+        default=1.0,
+        le=10,
+        description="What a head's variances of noise are multiplied by: those of its components, "
+        "or of the noise that an energy or flow head reads.",
     )
     guidance: AmountOrZero = Field(
         default=1.0, le=10,

@@ -46,7 +46,8 @@ GENERATION = Table(
                "SD", "Energy score", has_interval=True),
         Column("plain_bound_nats", "Over z_dyn, the bound from one sample of the posterior.", NATS,
                has_interval=True),
-        Column("nll_untold_nats", "NLL of the same frames without text and speaker prompt.", NATS,
+        Column("nll_untold_nats", "NLL of the same frames without text and speaker prompt. This "
+               "law learns from the share `drop_share` of the train chunks alone.", NATS,
                "Untold", has_interval=True),
         Column("energy_untold", "Energy score of the same frames without text and speaker prompt.",
                "SD", has_interval=True),

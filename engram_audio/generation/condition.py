@@ -35,6 +35,12 @@ class Condition(NamedTuple):
         """Return it with nothing told to some sequences, bool, [B]."""
         return self._replace(is_seen=self.is_seen & ~is_dropped.unsqueeze(1))
 
+    def unprompted(self, is_dropped: Tensor) -> Self:
+        """Return it with no prompt for some sequences, bool, [B]; texts stay."""
+        is_prompt = torch.arange(self.is_seen.shape[1], device=self.is_seen.device)
+        is_prompt = is_prompt >= self.symbols.shape[1]
+        return self._replace(is_seen=self.is_seen & ~(is_dropped.unsqueeze(1) & is_prompt))
+
     def at(self, first_frame: int) -> Self:
         """Return it for sequences that begin at a frame of their utterance."""
         return self._replace(first_frames=torch.full_like(self.first_frames, first_frame))

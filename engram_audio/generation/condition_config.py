@@ -45,7 +45,8 @@ class ConditionSection(Section):
     )
     drop_share: InnerShare = Field(
         description="Share of train chunks without text and prompt. The law without them is that "
-        "of free runs, and the one that guidance goes away from."
+        "of free runs, and the one that guidance goes away from. Of the other chunks with a text "
+        "the same share has no prompt: continuations are told that way."
     )
 
     @model_validator(mode="after")

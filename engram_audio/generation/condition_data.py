@@ -1,10 +1,10 @@
 """Texts and speaker prompts of the utterances of a block.
 
 Shapes: N frames of a block, U utterances used, B chunks, T frames of a chunk, L characters of the
-longest text of a batch, P frames of a prompt.
+longest text of a batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engram_audio.generation.condition import Condition
 from engram_audio.generation.condition_config import ConditionSection, TextSection
+from engram_audio.generation.prompts import Prompts
 from engram_audio.latents.block import LatentBlock
 
 Transcripts = Mapping[str, str]  # by utterance id
@@ -27,17 +28,17 @@ class Indexed(Protocol):
 
 
 class Utterances(NamedTuple):
-    """Utterances that may be told something, and their frames.
+    """Utterances that may be told something.
 
     Attributes:
-        frames: Of the block, [N, D].
+        num_dims: D.
         offsets: Of all utterances of the block.
         used: Numbers of those used, ascending, [U].
         ids: Of all utterances of the block.
         speakers: Likewise.
     """
 
-    frames: Tensor
+    num_dims: int
     offsets: Tensor
     used: Tensor
     ids: np.ndarray
@@ -75,6 +76,20 @@ def symbols_of(identity: str, transcript: str | None, section: TextSection) -> l
     return found
 
 
+def require_transcripts(
+    section: ConditionSection | None, ids: Iterable[str], transcripts: Transcripts | None
+) -> None:
+    """Check the transcripts of all utterances of a study before the first training.
+
+    Raises:
+        ValueError: One is missing or does not fit the settings.
+    """
+    if section is None or section.text is None:
+        return
+    for name in ids:
+        symbols_of(name, (transcripts or {}).get(name), section.text)
+
+
 def text_alone(
     section: ConditionSection, identity: str, transcript: str | None, num_dims: int
 ) -> Condition:
@@ -101,24 +116,28 @@ class Conditions:
     """What each utterance of a block is told."""
 
     def __init__(
-        self, section: ConditionSection, own: Utterances, transcripts: Transcripts | None
-    ) -> None:
+        self, section: ConditionSection, own: Utterances, transcripts: Transcripts | None,
+        prompts: Prompts | None,
+    ) -> None:  # fmt: skip
         """Look up the transcripts.
 
         Raises:
-            ValueError: One is missing or does not fit the settings.
+            ValueError: One is missing or does not fit the settings, or prompts are.
         """
-        self._section, self._own = section, own
+        if section.prompt_frames is not None and prompts is None:
+            raise ValueError("a generator with a speaker prompt needs the prompts of the part")
+        self._own, self._prompts = own, prompts
+        self._ids = np.asarray(own.ids, dtype=str)[own.used.numpy()]
+        self._speakers = np.asarray(own.speakers, dtype=str)[own.used.numpy()]
         texts = [[] for _ in own.used]
         if section.text is not None:
             known = transcripts or {}
-            names = [str(own.ids[number]) for number in own.used.tolist()]
+            names = self._ids.tolist()
             texts = [symbols_of(name, known.get(name), section.text) for name in names]
         self._lengths = torch.tensor([len(text) for text in texts])
         self._symbols = torch.zeros(len(texts), int(self._lengths.max()), dtype=torch.int16)
         for row, text in zip(self._symbols, texts, strict=True):
             row[: len(text)] = torch.tensor(text, dtype=torch.int16)
-        self._donors = _donors(own, section.prompt_frames or 0)
 
     def of(self, rows: Tensor, device: torch.device, draws: Tensor | None = None) -> Condition:
         """Return what chunks are told.
@@ -134,7 +153,7 @@ class Conditions:
         lengths = self._lengths[place]
         longest = int(lengths.max())
         is_text = torch.arange(longest) < lengths.unsqueeze(1)
-        prompt, is_prompt = self._prompts(place, draws)
+        prompt, is_prompt = self._prompted(place, draws)
         return Condition(
             self._symbols[place, :longest].long().to(device),
             prompt.to(device),
@@ -142,19 +161,14 @@ class Conditions:
             (rows[:, 0] - self._own.offsets[own]).to(device),
         )
 
-    def _prompts(self, place: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return prompts [B, P, D] and which positions hold one; a lone utterance has none."""
-        count = self._section.prompt_frames or 0
-        prompt = torch.zeros(len(place), count, self._own.frames.shape[1])
-        is_prompt = torch.zeros(len(place), count, dtype=torch.bool)
-        shares = [0.0] * len(place) if draws is None else draws.tolist()
-        for row, (number, share) in enumerate(zip(place.tolist(), shares, strict=True)):
-            donors = self._donors[number]
-            if len(donors):
-                start = int(self._own.offsets[donors[int(share * len(donors))]])
-                prompt[row] = self._own.frames[start : start + count]
-                is_prompt[row] = True
-        return prompt, is_prompt
+    def _prompted(self, place: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return prompts and which positions hold one; see `Prompts.of`."""
+        if self._prompts is None:
+            nothing = torch.zeros(len(place), 0, dtype=torch.bool)
+            return torch.zeros(len(place), 0, self._own.num_dims), nothing
+        chosen = place.numpy()
+        names, speakers = self._ids[chosen].tolist(), self._speakers[chosen].tolist()
+        return self._prompts.of(names, speakers, draws)
 
 
 def conditions_of(
@@ -162,31 +176,15 @@ def conditions_of(
     block: LatentBlock,
     own: Indexed,
     transcripts: Transcripts | None,
+    prompts: Prompts | None,
 ) -> Conditions | None:
     """Return what utterances of a block are told; None where the settings tell nothing.
 
     Raises:
-        ValueError: A transcript is missing or does not fit the settings.
+        ValueError: A transcript is missing or does not fit the settings, or prompts are missing.
     """
     if section is None:
         return None
-    speakers = np.asarray(block.speaker_ids)
-    found = Utterances(own.frames, own.offsets, own.utterances, block.utterance_ids, speakers)
-    return Conditions(section, found, transcripts)
-
-
-def _donors(own: Utterances, prompt_frames: int) -> list[np.ndarray]:
-    """Return for each utterance used the numbers of those whose first frames may be its prompt."""
-    used = own.used.numpy()
-    if not prompt_frames:
-        return [used[:0]] * len(used)
-    speakers = np.asarray(own.speakers, dtype=str)[used]
-    is_long = np.diff(own.offsets.numpy())[used] >= prompt_frames
-    of_speaker = {name: used[(speakers == name) & is_long] for name in np.unique(speakers)}
-    found = []
-    for number, name in zip(used, speakers, strict=True):
-        others = of_speaker[name]
-        after = int(np.searchsorted(others, number, side="right"))
-        ahead = np.roll(others, -after)  # the next one first
-        found.append(ahead[ahead != number])
-    return found
+    speakers, num_dims = np.asarray(block.speaker_ids), own.frames.shape[1]
+    found = Utterances(num_dims, own.offsets, own.utterances, block.utterance_ids, speakers)
+    return Conditions(section, found, transcripts, prompts)

@@ -306,11 +306,16 @@ def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -
         )
     condition = row.model.condition
     asked += ["factorized.states"] if stage.factorized.states else []
-    asked += ["worlds"] if stage.worlds and condition and condition.text else []
     if asked and condition is not None:
+        keys = ", ".join(f"generation.{name}" for name in asked)
         raise ValueError(
-            f"generation.{asked[0]}: tells no text and no prompt, which {where}.model.condition "
-            "asks for; leave it null or empty, or set the condition to null"
+            f"{keys}: tells no text and no prompt, which {where}.model.condition asks for; leave "
+            "it null or empty, or set the condition to null"
+        )
+    if stage.worlds and condition is not None and condition.text is not None:
+        raise ValueError(
+            f"generation.worlds: has no transcripts, which {where}.model.condition.text asks for; "
+            "leave it empty, or set the text to null"
         )
     if stage.probes.names and not row.insertion.READS_KEY:
         raise ValueError(

@@ -13,13 +13,13 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.generation.condition_data import Conditions
 from engram_audio.generation.looking_back import key_windows
+from engram_audio.generation.prompts import FIXED_SHARE
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.chunks import ChunkRows, Chunks
 
 CODED_FRAMES = 8192  # at a time
 NUM_FOLDS = 2  # of train speakers, for rows that must not know their own target
-FIXED_SHARE = 0.381966  # 2 less the golden ratio: how far along the list a fixed donor stands
 
 
 class Sequences(NamedTuple):

@@ -20,6 +20,7 @@ from engram_audio.generation.condition_data import Transcripts, conditions_of
 from engram_audio.generation.frame_scores import codes_of_block, score_frames, whole_block
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
+from engram_audio.generation.prompts import Prompts
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.rollout.evaluation import (
@@ -54,6 +55,7 @@ class Scope(NamedTuple):
         batch_utterances: Utterances at a time.
         device: Where.
         transcripts: Of all utterances, for generators that are told the text.
+        prompts: Of the part that is scored, for generators that are told a speaker prompt.
         is_told: Whether generators with a condition are told it.
     """
 
@@ -61,6 +63,7 @@ class Scope(NamedTuple):
     batch_utterances: int
     device: torch.device
     transcripts: Transcripts | None = None
+    prompts: Prompts | None = None
     is_told: bool = True
 
 
@@ -79,7 +82,8 @@ def frame_nll(
         swap: Wrong codes to read, a name of `names.SWAPS`; "" reads the arm's own.
 
     Raises:
-        ValueError: A foreign arm finds a block of one utterance, or a transcript is missing.
+        ValueError: A foreign arm finds a block of one utterance, or a transcript or
+            prompts are missing.
     """
     model.to(scope.device).eval()
     for block in source():
@@ -93,7 +97,7 @@ def _block_nll(
     codes, data = None, whole_block(block)
     if scope.is_told:
         own = model.settings.condition
-        data.conditions = conditions_of(own, block, data, scope.transcripts)
+        data.conditions = conditions_of(own, block, data, scope.transcripts, scope.prompts)
     if model.is_foreign or swap:
         codes = codes_of_block(model, data, scope.batch_utterances)
         codes = swapped(codes, block.offsets, model.num_codes, swap)

@@ -18,6 +18,7 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.prompts import Prompts
 from engram_audio.generation.protocol import Training
 from engram_audio.generation.replay import Dealing, ReplayTask
 from engram_audio.generation.sources import sources_of
@@ -104,7 +105,10 @@ def _data(
         np.flatnonzero(is_part), block.scored(), model.chunk_frames, model.burn_in_frames, maximum,
         np.asarray(block.speaker_ids),
     )  # fmt: skip
-    data.conditions = conditions_of(model.condition, block, data, transcripts)
+    count, prompts = model.condition and model.condition.prompt_frames, None
+    if count is not None:
+        prompts = Prompts.of_block(block, data.frames, data.utterances.numpy(), count)
+    data.conditions = conditions_of(model.condition, block, data, transcripts, prompts)
     if not len(data):
         raise ValueError(
             f"{part} has no utterance longer than burn_in_frames {model.burn_in_frames}"

@@ -1,8 +1,8 @@
 """What the training loop trains: a generator on chunks of utterances.
 
 All arms draw the same numbers in the same order at a step, so that a seed pairs them: first the
-donors of foreign codes, which other arms do not use, then prompts and who is told nothing, then
-noise, then dropout. The noise of donors is drawn apart.
+donors of foreign codes, which other arms do not use, then prompts, who is told nothing and who no
+prompt, then noise, then dropout. The noise of donors is drawn apart.
 
 Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
 """
@@ -75,13 +75,21 @@ class GeneratorTask:
         return self._mean_loss(batch, codes, self._drawn_condition(batch))[0]
 
     def _drawn_condition(self, batch: Sequences) -> Condition | None:
-        """Return what train chunks are told: some of them nothing."""
+        """Return what train chunks are told: some nothing, and some of the others no prompt.
+
+        Continuations are told the text alone, so that law is trained too.
+        """
         section, conditions = self.model.settings.condition, self._train.conditions
         if section is None or conditions is None:
             return None
-        draws, chances = torch.rand(2, len(batch.rows))
+        draws, *chances = torch.rand(3, len(batch.rows))
         told = conditions.of(batch.rows, self._device, draws)
-        return told.dropped((chances < section.drop_share).to(self._device))
+        is_untold, is_unprompted = (
+            (chance < section.drop_share).to(self._device) for chance in chances
+        )
+        if section.text is not None:
+            told = told.unprompted(is_unprompted)
+        return told.dropped(is_untold)
 
     @torch.no_grad()
     def validate(self) -> float:

@@ -44,6 +44,7 @@ OVER = "What does the memory gain over each arm?"
 OVER_ENERGY = "What does the memory gain over each arm, by the energy score of draws?"
 REPLAY = "Does the memory memorise what it reads again?"
 REPEAT = "How far does the same training differ from itself?"
+TOLD = "Gains are under the text and the speaker prompt. Free runs are judged without them."
 LONGEST = "horizon_frames"
 Row = Mapping[Any, Any]
 
@@ -119,6 +120,8 @@ def _of_one(
     ]
     memorised = replay_sentence(replay, found.delta)
     answer = _answer(name, word, found, judged_gains)
+    if np.isfinite(generation["nll_untold_nats"].to_numpy(float)).any():
+        answer = answer._replace(sentence=f"{answer.sentence} {TOLD}")
     if OF_GENERATION[word.word] == NOT_MET:
         answer = answer._replace(sentence=f"{answer.sentence} {memorised}")
     replayed = VerdictRow(STAGE, REPLAY, name, "", shown(), memorised)

@@ -1,5 +1,7 @@
 """Score all arms and seeds of a generator on the same frames, and let some of them run free."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from engram_audio.generation.latency import latency_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
 from engram_audio.generation.names import NO_SEED, NO_STEPS, OF_UNTOLD, RUN_SWAPS, SWAPS
+from engram_audio.generation.prompts import prompts_of
 from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.run_swaps import swapped_density
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
@@ -51,6 +54,8 @@ from engram_audio.steps._generator_runs import (
 )
 from engram_audio.steps._generators import Generators, full_members, open_scoring, read_transcripts
 from engram_audio.steps._machine import machine_of
+
+LOG = logging.getLogger(__name__)
 
 
 class Files(StepFiles):
@@ -84,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
+    scopes = {part: _prompted(files, stage, part, scope) for part in parts}
     setup = scoring_setup(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = starts_of(files, stage)
@@ -94,10 +100,12 @@ def main(argv: list[str] | None = None) -> None:
         labels = member_labels(member)
         with blame(files.splits):
             told = [part for part in parts if part != TRAIN or not model.arm.holds_train_targets]
-            scores += [_scores(model, stage, part, scope).assign(**labels) for part in told]
+            scores += [_scores(model, stage, part, scopes[part]).assign(**labels) for part in told]
             if member["arm"] == MEMORY and files.evaluation_section.has_swaps:
                 scores += [
-                    _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})
+                    _scores(model, stage, EVAL, scopes[EVAL], swap).assign(
+                        **{**labels, "arm": swap}
+                    )
                     for swap in SWAPS
                 ]
         if member["arm"] in files.evaluation_section.free_arms and member["label"] in full:
@@ -114,7 +122,7 @@ def main(argv: list[str] | None = None) -> None:
     write_table(files.reads, joined(keys, GENERATION_KEYS), manifest)
     write_table(files.latency, joined(_latencies(files, trained, device), GENERATION_LATENCY),
                 manifest)  # fmt: skip
-    write_table(files.replays, _replays(files, trained, stage, scope), manifest)
+    write_table(files.replays, _replays(files, trained, stage, scopes), manifest)
     members = [row_of(member) for member in trained.members]
     members += [_null_row(name) for name in trained.nulls]
     summary = {"chosen_on": trained.chosen_on, "members": members, "manifest": manifest}
@@ -145,7 +153,17 @@ def _latencies(files: Files, trained: Generators, device: torch.device) -> list[
     ]
 
 
-def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> pd.DataFrame:
+def _prompted(files: Files, stage: Stage, part: str, scope: Scope) -> Scope:
+    """Return the scope of a part with its speaker prompts, and say how many frames have one."""
+    prompts = prompts_of(files.generator_section.model.condition, stage.sources[part]())
+    if prompts is not None:
+        LOG.info("%s: %.3g of the frames have a speaker prompt", part, prompts.prompted_share)
+    return scope._replace(prompts=prompts)
+
+
+def _replays(
+    files: Files, trained: Generators, stage: Stage, scopes: Mapping[str, Scope]
+) -> pd.DataFrame:
     """Return sums of every replay under every mask, on train and eval."""
     found = []
     for replay in trained.replays:
@@ -153,7 +171,7 @@ def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> p
         for minimum in masks_of(files.protocol_section.replay, replay["arm"]):
             mask_rows(model, minimum)
             found += [
-                _scores(model, stage, part, scope).assign(
+                _scores(model, stage, part, scopes[part]).assign(
                     minimum_visits=minimum, **labels_of(replay)
                 )
                 for part in (TRAIN, EVAL)

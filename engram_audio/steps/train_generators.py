@@ -20,6 +20,7 @@ from engram_audio.densities.ridge_mixture import pack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
+from engram_audio.generation.condition_data import require_transcripts
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, GeneratorSection
 from engram_audio.generation.factorized.sizes import of_equal_work
 from engram_audio.generation.fit import (
@@ -214,6 +215,9 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
+    transcripts, own = read_transcripts(files.utterances), files.generator_section
+    with blame(files.section_name(own)):
+        require_transcripts(own.model.condition, frames.part_of, transcripts)
     name = files.generator_section.insertion.key
     key = read_family(files.key_file).key(name, 1, str(files.key_file))
     with (
@@ -225,7 +229,7 @@ def main(argv: list[str] | None = None) -> None:
         with blame(files.section_name(files.generator_section)):
             base = nulls[LINEAR_MIXTURE].base
             section = _section(files, material, base, key)
-            shared = prepare(section, material, base, key, most, read_transcripts(files.utterances))
+            shared = prepare(section, material, base, key, most, transcripts)
             job = Job(files, run, shared, device)
             protocol, steps = job.protocol, run.recipe.num_steps
             job.add_variants(variants_of(shared.family, protocol))

@@ -10,6 +10,7 @@ from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.condition import Condition
 from engram_audio.generation.condition_data import Transcripts, conditions_of
 from engram_audio.generation.data import GeneratorData
+from engram_audio.generation.prompts import prompts_of
 from engram_audio.latents.block import LatentBlock
 from tests.unit.generator_material import NUM_DIMS, settings
 
@@ -77,7 +78,9 @@ def told_data(
         torch.from_numpy(of.frames), of.offsets, everyone, scored, own.chunk_frames,
         own.burn_in_frames, None, of.speaker_ids,
     )  # fmt: skip
-    found.conditions = conditions_of(own.condition, of, found, transcripts)
+    found.conditions = conditions_of(
+        own.condition, of, found, transcripts, prompts_of(own.condition, [of])
+    )
     return found
 
 

@@ -74,7 +74,7 @@ def test_a_chunk_inside_an_utterance_is_told_the_whole_text():
 
 
 def test_a_prompt_is_the_start_of_another_utterance_of_the_speaker():
-    """All others may be drawn, its own never; without draws it is the next one."""
+    """All others may be drawn, its own never; without draws it is always the same."""
     num, of = 8, block(8, 2)
     own = conditions(num, 2)
     starts = {n: torch.from_numpy(of.frames[of.offsets[n] : of.offsets[n] + 5]) for n in range(num)}
@@ -84,7 +84,7 @@ def test_a_prompt_is_the_start_of_another_utterance_of_the_speaker():
             told = own.of(rows, CPU, torch.tensor([draw]))
             met |= {n for n, start in starts.items() if torch.equal(told.prompt[0], start)}
         assert met == set(range(number % 2, num, 2)) - {number}
-        following = (number + 2) % num
+        following = (number + 4) % num
         assert torch.equal(own.of(rows, CPU).prompt[0], starts[following])
 
 
@@ -143,7 +143,11 @@ def told_study(condition: Any = CONDITION) -> dict[str, Any]:
 
 
 REFUSED = [
-    ("generation.ladder", {"work_factors": [2.0], "num_samples": 4}, "generation.ladder: tells no"),
+    (
+        "generation.ladder",
+        {"work_factors": [2.0], "num_samples": 4},
+        "generation.ladder: tells no",
+    ),
     ("generation.probes.names", ["flip"], "generation.probes.names: tells no text"),
     ("generation.audio.guidance", 11.0, "generation.audio.guidance"),
     ("generation.audio.temperature", 0.0, "generation.audio.temperature"),
@@ -155,6 +159,27 @@ def test_what_tells_no_condition_is_refused_beside_one(place: str, value: Any, m
     with pytest.raises(InputError) as error:
         parse_config(studies.changed(told_study(), place, value))
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_worlds_tell_no_text_and_every_key_that_tells_nothing_is_named():
+    """Worlds have speakers, so a prompt alone is told there."""
+    asked = {"generation.ladder": {"work_factors": [2.0], "num_samples": 4},
+             "generation.probes.names": ["flip"]}  # fmt: skip
+    config = told_study()
+    for place, value in asked.items():
+        config = studies.changed(config, place, value)
+    with pytest.raises(
+        InputError, match=r"generation\.ladder, generation\.probes\.names: tells no"
+    ):
+        parse_config(config)
+    for condition in (CONDITION, {**CONDITION, "text": None}):
+        config = studies.changed(told_study(condition), "generation.worlds", ["table"])
+        config["calibration"]["worlds"]["names"] = ["iid", "table"]
+        if condition["text"] is None:
+            parse_config(config)
+            continue
+        with pytest.raises(InputError, match=r"generation\.worlds: has no transcripts"):
+            parse_config(config)
 
 
 def test_draws_are_guided_where_a_text_is_known_and_no_path_is_heard():

@@ -20,7 +20,7 @@ from engram_audio.generation.tables import (
     pairs_of,
     replay_table,
 )
-from engram_audio.generation.verdicts import replay_sentence, verdict_rows
+from engram_audio.generation.verdicts import TOLD, replay_sentence, verdict_rows
 from engram_audio.verdicts.row import VerdictRow
 from tests.unit.generation_tables import FLOPS, NULLS, evaluated, generation_bars
 
@@ -177,3 +177,12 @@ def test_every_arm_with_a_memory_is_compared_with_sm():
     pairs = pairs_of(list(ARMS))
     assert [name for name in others if ("SM", name) not in pairs] == []
     assert len(pairs) == len(set(pairs))
+
+
+def test_a_word_says_that_free_runs_are_told_nothing():
+    """Where eval frames are scored without the text too; else nothing is said of it."""
+    one = evaluated({"SM": 0.0, "F": 0.4, "SMx": 0.4})
+    plain, told = answers(one), answers(one._replace(scores=one.scores.assign(nll_untold=1.0)))
+    said = {key: row.sentence for key, row in told.items() if row.is_deciding}
+    assert said and all(sentence.endswith(TOLD) for sentence in said.values())
+    assert not any(TOLD in row.sentence for row in plain.values())

@@ -13,6 +13,7 @@ from engram_audio.generation.evaluation import Scope, frame_nll
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.prompts import prompts_of
 from engram_audio.generation.sizes import num_saved
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
@@ -157,7 +158,7 @@ def test_evaluation_tells_what_the_scope_says():
     """Told, its frames score as they do by hand; untold, as without a condition."""
     own = told_settings()
     model, of = arm("SM", own), block(3)
-    everyone = Scope(1, 2, CPU, texts(of))
+    everyone = Scope(1, 2, CPU, texts(of), prompts_of(own.condition, [of]))
     [told] = frame_nll(model, lambda: iter([of]), everyone)
     [untold] = frame_nll(model, lambda: iter([of]), everyone._replace(is_told=False))
     data = told_data(own, of, texts(of))
@@ -212,25 +213,6 @@ def test_a_text_decides_the_law_once_it_is_trained(name: ArmName, head: str):
     assert before["right"] == pytest.approx(before["other"], abs=TOLERANCE)
     after = losses(*trained(name, head))
     assert after["right"] < after["none"] - 0.5 < after["other"] - 1.0, after
-
-
-def test_some_train_chunks_are_told_nothing():
-    """About the share that is asked, in training alone; other arms drop the same ones."""
-    own = told_settings()
-    of = block(12)
-    data, seen = told_data(own, of, texts(of)), {}
-    names: tuple[ArmName, ...] = ("S", "SM")
-    for name in names:
-        task = GeneratorTask(arm(name, own).train(), data, data, CPU)
-        batch = data.batch(torch.arange(len(data)).repeat(20), CPU)
-        torch.manual_seed(0)
-        told = task._drawn_condition(batch)
-        assert told is not None
-        seen[name] = told.is_seen.any(1)
-    share = 1 - float(seen["S"].float().mean())
-    error = (0.25 * 0.75 / len(seen["S"])) ** 0.5
-    assert abs(share - CONDITION["drop_share"]) < 4 * error
-    assert torch.equal(seen["S"], seen["SM"])
 
 
 def test_data_without_a_condition_are_refused():

@@ -29,7 +29,7 @@ COUNTS = {
         "players": 5, "train_generators": 1,
     },
     ("arrays",): {
-        "score_structure_keys": 12, "score_linear_baselines": 4, "train_density": 8,
+        "score_structure_keys": 16, "score_linear_baselines": 4, "train_density": 8,
         "evaluate_nulls": 4, "train_factorizer": 0, "fit_memory": 0, "train_memory": 0,
         "evaluate_rollout": 0, "refit_memory": 0, "worlds": 0, "reconstructed": 0, "players": 0,
         "train_generators": 0,

@@ -19,21 +19,28 @@ def document(html) -> Document:
     return Document(html)
 
 
+def method_of(sentence: str) -> str:
+    """The method that a row judges; none of these reads a memory, and the judged rows say so."""
+    return sentence.partition(":")[0].removesuffix(" (no memory)")
+
+
 def test_methods_are_judged_by_the_bars_and_forecasters_stand_beside():
     group = rollout.build(with_rollout(report_data()))["groups"][0]
-    outcomes = {row.sentence.split(":")[0]: row.outcome for row in group["rows"]}
+    outcomes = {method_of(row.sentence): row.outcome for row in group["rows"]}
     # one seed answers nothing, but its faults are named
     assert outcomes == {
         "one_step": "undecided", "wild": "undecided", "guarded": "undecided",
         "earlier_pure": "undecided", "belief": "shown", "direct": "shown",
     }  # fmt: skip
-    where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
+    judged = [row for row in group["rows"] if row.outcome == "undecided"]
+    assert all("(no memory):" in row.sentence for row in judged)
+    where = {method_of(row.sentence): row.where for row in group["rows"]}
     assert "diverges" in where["wild"] and "loses skill" in where["guarded"]
 
 
 def test_a_mean_path_that_freezes_is_named():
     group = rollout.build(with_rollout(report_data()))["groups"][0]
-    where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
+    where = {method_of(row.sentence): row.where for row in group["rows"]}
     assert "its mean path freezes: SD ratio 0.02" in where["earlier_pure"]
     assert "freezes" not in where["wild"]
     assert "guard nearest" in where["guarded"]
@@ -41,7 +48,7 @@ def test_a_mean_path_that_freezes_is_named():
 
 def test_what_a_tuned_base_gains_over_the_base_stands_in_its_row():
     group = rollout.build(with_rollout(report_data()))["groups"][0]
-    where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
+    where = {method_of(row.sentence): row.where for row in group["rows"]}
     assert "over one_step: " in where["earlier_pure"]
     assert "over " not in where["one_step"]
 
